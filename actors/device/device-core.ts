@@ -277,7 +277,8 @@ export class DeviceCore {
     const { sinceLastMs, hung } = loop.watch(now, this.#options.replicas.underWay);
     const serves = this.#phase === 'ready' || this.#phase === 'draining';
     if (sinceLastMs > DEVICE_LOST_AFTER_MS && serves) this.#startOver(sinceLastMs, out);
-    if (!hung || this.#phase === 'left') return;
+    // A remote server may be busy; its own `timeout` bounds that.
+    if (!hung || this.#phase === 'left' || this.#options.computesElsewhere) return;
     out.push(note('error', 'an inference takes far longer than profiled: the device hangs', { queued: loop.clear() }));
     this.#blamed = loop.running;
     this.#enter('left', now, out);

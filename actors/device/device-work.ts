@@ -123,6 +123,10 @@ export class DeviceWork {
     } else if (!holds(model)) {
       this.#passOn(model, request, now, out);
     } else if (!this.loop.enqueue(model, request)) {
+      if (request.item.opinion !== undefined) {
+        this.#stand(request, request.item, model, now, out);
+        return;
+      }
       const words = `the queue of ${models[model]} on ${device} is full; try again later`;
       this.#refuse(request, 'no-room', words, now, out, Math.ceil(this.loop.backlogMs(now) / 2));
     }
@@ -133,7 +137,7 @@ export class DeviceWork {
     const { router, device } = this.#options;
     const target = router.route(model);
     if (target !== undefined && target !== device && this.#sendTo(target, model, request.origin, request.item, out)) return;
-    this.#refuse(request, 'no-device', this.#noDevice(model), now, out);
+    this.#stand(request, request.item, model, now, out);
   }
 
   #noDevice(model: number): string {

@@ -1,4 +1,4 @@
-import { catchError, concat, concatMap, defer, EMPTY, from, ignoreElements, last, type Observable, tap } from 'rxjs';
+import { catchError, concat, concatMap, defer, EMPTY, from, ignoreElements, last, type Observable, tap, throwError } from 'rxjs';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import { CascadeError, ConfigError, messageOf, WeightsMissingError } from '../../engine/errors.ts';
 import type { Logger } from '../../engine/log.ts';
@@ -82,7 +82,9 @@ export class Replicas {
   #loadOne(weights: DeviceWeights): Observable<never> {
     const { key, model } = weights;
     // An emulated device needs no warm-up, and its batches may take seconds.
-    const warmUp$ = this.#backend.emulated ? EMPTY : this.#warmUp(weights);
+    const warmUp$ = this.#backend.emulated
+      ? EMPTY
+      : this.#warmUp(weights).pipe(catchError((error) => this.#unloadFailed(key, error)));
     return concat(weights.file$.pipe(concatMap((file) => this.#backend.load(file))), warmUp$).pipe(
       tap({
         complete: () => {
@@ -95,6 +97,17 @@ export class Replicas {
         },
       }),
       ignoreElements(),
+    );
+  }
+
+  /** Otherwise it would occupy memory that nobody counts. */
+  #unloadFailed(key: string, error: unknown): Observable<never> {
+    return concat(
+      this.#backend.unload(key).pipe(
+        ignoreElements(),
+        catchError(() => EMPTY),
+      ),
+      throwError(() => error),
     );
   }
 

@@ -22,6 +22,8 @@ import { modelDigest, modelFiles } from '../../../plans/domain/profile/file-dige
 const FILE = 'model.onnx';
 /** Number of copies kept per model, the most recently used ones: this is how far back a rollback can go. */
 const KEPT = 10;
+/** A copy that has not been finished for so long never will be. */
+const ABANDONED_MS = 3_600_000;
 
 /** Where the weights of a model were found. */
 export interface FoundWeights {
@@ -104,13 +106,14 @@ function copyInto(folder: string, from: string, name: string): void {
   chmodSync(to, 0o444);
 }
 
-/** Removes all but the most recently used copies, and remains of unfinished ones. */
+/** Removes all but the most recently used copies, and remains of those that were not finished. */
 function prune(copies: string): void {
   const usedAt = (name: string): number => statSync(join(copies, name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const byAge = readdirSync(copies)
-    .map((name) => ({ name, at: usedAt(name) }))
-    .sort((a, b) => b.at - a.at);
-  for (const { name } of byAge.slice(KEPT)) rmSync(join(copies, name), { recursive: true, force: true });
+  const names = readdirSync(copies).map((name) => ({ name, at: usedAt(name), isPartial: name.endsWith('.tmp') }));
+  const byAge = names.filter(({ isPartial }) => !isPartial).sort((a, b) => b.at - a.at);
+  // Others may be copying now.
+  const abandoned = names.filter(({ at, isPartial }) => isPartial && at < Date.now() - ABANDONED_MS);
+  for (const { name } of [...byAge.slice(KEPT), ...abandoned]) rmSync(join(copies, name), { recursive: true, force: true });
 }
 
 /** Marks a copy as used. */

@@ -132,6 +132,16 @@ test('refuses requests that its queue has no room for, or for an unknown model',
   expect(answersIn(core.onWork('other', { origin: 'f1', items: [itemOf({})] }, 0))).toMatchObject([{ reason: 'unknown-model' }]);
 });
 
+test('the answer of an earlier model stands if the next one has no room here', () => {
+  const { core } = serving();
+  const opinion = { label: 1, certainty: 0.2, model: 'small', stage: 0, gear: 0, revision: 1 };
+  const answers = answersIn(work(core, 0, {}, {}, {}, {}, {}, { opinion }));
+  expect(answers).toMatchObject([
+    { type: 'failure', reason: 'no-room' },
+    { type: 'result', result: { label: 1, certainty: 0.2, model: 'small', exit: 'gear' } },
+  ]);
+});
+
 test('passes on requests for a model that a plan no longer places here', () => {
   const { core, here } = serving();
   here.delete('small');
@@ -199,6 +209,15 @@ test('an inference that never returns ends the device, which says so first', () 
   expect(statesIn(effects).filter(({ phase }) => phase === 'left')[0].suspects).toEqual([{ origin: 'f1', seqs: [0] }]);
   expect(tasksIn(effects).map(({ type }) => type)).toContain('hung');
   expect(core.takesWork).toBe(false);
+});
+
+test('a remote server that takes long is left to its timeout', () => {
+  const { core } = serving({ computesElsewhere: true });
+  work(core, 0, { deadlineAt: 1e6 });
+  const effects: DeviceEffect[] = [];
+  for (let now = 100; now <= 10_000; now += 100) effects.push(...core.heartbeat(now));
+  expect(tasksIn(effects).map(({ type }) => type)).not.toContain('hung');
+  expect(core.takesWork).toBe(true);
 });
 
 test('after a pause it drops waiting requests, and takes none until those sent before have arrived', () => {

@@ -19,10 +19,15 @@ const LARGEST: Sample = [{ data: Uint8Array.of(1, 2, 3), shape: [3] }];
  */
 async function load(computeMs: (batch: readonly Sample[], run: number) => number) {
   const runs: (readonly Sample[])[] = [];
+  const unloaded: string[] = [];
   const backend: Backend = {
     emulated: false,
     load: () => of({ inputs: [], outputs: [] }),
-    unload: () => of(),
+    unload: (key) =>
+      defer(() => {
+        unloaded.push(key);
+        return of();
+      }),
     close: async () => undefined,
     run: (_, batch) =>
       defer(() => {
@@ -42,7 +47,7 @@ async function load(computeMs: (batch: readonly Sample[], run: number) => number
   const weights = testWeights(() => 1, { profiled: [PROFILED] })(compilePlan(planOf({ models: ['small'] })));
   const replicas = new Replicas(options, backend, log);
   const done = lastValueFrom(replicas.load(weights), { defaultValue: undefined });
-  return { replicas, weights, done, runs, warned };
+  return { replicas, weights, done, runs, warned, unloaded };
 }
 
 const profiledMs = (batch: readonly Sample[]): number => PROFILED.ms[PROFILED.batch.indexOf(batch.length)];
@@ -75,7 +80,7 @@ test('a difference of a few milliseconds gives no warning', async () => {
 });
 
 test('a model that cannot run is a configuration error that quotes the model', async () => {
-  const { replicas, done } = await load(() => {
+  const { replicas, weights, done, unloaded } = await load(() => {
     throw new CascadeError('INTERNAL', 'model small: the kernel is wider than its input');
   });
   await expect(done).rejects.toMatchObject({
@@ -85,6 +90,8 @@ test('a model that cannot run is a configuration error that quotes the model', a
     ),
   });
   expect(replicas.ready).toEqual([]);
+  // It would occupy memory that nobody counts.
+  expect(unloaded).toEqual([weights[0].key]);
 });
 
 test('a backend that dies during warm-up is not blamed on the model', async () => {

@@ -1,4 +1,14 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
@@ -98,5 +108,19 @@ describe('copies', () => {
     used(0, 60_000);
     digests.push(used(10, 70_000));
     expect(readdirSync(copies).sort()).toEqual([digests[0], ...digests.slice(2)].sort());
+  });
+
+  it('that others are making count for nothing, and are removed when they have been abandoned', () => {
+    const used = (value: number): string => {
+      const { file, digest } = write(value);
+      store.find('a', file, digest);
+      return digest;
+    };
+    const digests = Array.from({ length: 10 }, (_, i) => used(i));
+    for (const name of ['new.1.tmp', 'new.2.tmp', 'old.tmp']) mkdirSync(join(copies, name));
+    utimesSync(join(copies, 'old.tmp'), new Date(0), new Date(0));
+    rmSync(join(copies, digests[0]), { recursive: true });
+    used(0);
+    expect(readdirSync(copies).sort()).toEqual([...digests, 'new.1.tmp', 'new.2.tmp'].sort());
   });
 });
