@@ -4,11 +4,14 @@ import type { NatsOptions } from '../../engine/bus/nats-options.ts';
 import type { NatsSettings } from '../../plans/domain/deployment/deployment.ts';
 import { fromEnvironment } from '../../plans/domain/deployment/from-environment.ts';
 
+/** A role that cannot connect at its start ends `serve`, and a busy machine may need seconds for a handshake. */
+export const ROLE_CONNECTS_WITHIN_MS = 20_000;
+
 export function connectTo(
   servers: readonly string[],
   nats: NatsSettings,
   name: string,
-  options: Pick<NatsOptions, 'log' | 'loopback' | 'user' | 'password' | 'inboxPrefix'> = {},
+  options: Pick<NatsOptions, 'log' | 'loopback' | 'user' | 'password' | 'inboxPrefix' | 'connectTimeoutMs'> = {},
 ): Promise<Bus> {
   return connectNats({ ...natsOptionsOf(servers, nats, name), ...options });
 }

@@ -10,7 +10,7 @@ import { dashboardActor } from '../dashboard/dashboard.ts';
 import { Operator } from '../dashboard/operator.ts';
 import type { HttpAddress } from '../http/address.ts';
 import { metricsActor } from '../metrics/metrics.ts';
-import { connectTo } from './connect.ts';
+import { connectTo, ROLE_CONNECTS_WITHIN_MS } from './connect.ts';
 import { reportReady, runConnected, runUntilShutdown } from './life.ts';
 import { serversOf } from './nats-url.ts';
 import type { ServeOptions } from './serving-context.ts';
@@ -46,7 +46,8 @@ function runObserver(path: string, options: ServeOptions, role: string, actorOf:
   const deployment = loadDeployment(path, 'anywhere');
   const log = createLogger(`cascade-${role}`, options.logLevel ?? 'info');
   const servers = serversOf(deployment, options.nats);
-  return runConnected(connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, { log }), async (bus) => {
+  const connecting = { log, connectTimeoutMs: ROLE_CONNECTS_WITHIN_MS };
+  return runConnected(connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, connecting), async (bus) => {
     const subjects = subjectsOf(deployment.name, deployment.prefix);
     const onReady = (url: string): void => {
       reportReady();

@@ -18,7 +18,7 @@ import { publishEvent } from '../controller/events.ts';
 import { PlanHistory, type Revision } from '../controller/plan-history.ts';
 import { startingPlan } from '../controller/stored-plan.ts';
 import type { RevisedPlan } from '../frontend/router.ts';
-import { connectTo } from './connect.ts';
+import { connectTo, ROLE_CONNECTS_WITHIN_MS } from './connect.ts';
 import { serversOf } from './nats-url.ts';
 
 /** Command-line options that every serving process shares. */
@@ -73,7 +73,11 @@ export function readServingContext(deploymentPath: string, options: ServeOptions
 /** @param loopback whether actors in this process exchange messages without the server. */
 export async function connectServing(serving: ServingContext, role: string, loopback = false): Promise<Bus> {
   const { servers, deployment, log, subjects } = serving;
-  const bus = await connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, { log, loopback });
+  const bus = await connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, {
+    log,
+    loopback,
+    connectTimeoutMs: ROLE_CONNECTS_WITHIN_MS,
+  });
   reportLosses(bus, subjects);
   return bus;
 }

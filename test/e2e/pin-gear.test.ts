@@ -50,7 +50,9 @@ test('a gear is held without any load, shown as held, and released', { timeout: 
   });
   expect(await runCascade(['pin-gear', folder, 'two'])).toMatchObject({ code: 2, stdout: '' });
 
-  expect(await runCascade(['unpin-gear', folder])).toMatchObject({ code: 0, stdout: 'the load chooses the gear\n' });
+  // On a busy machine, the controller may be too late to renew its lease for a moment.
+  const unpinned = { code: 0, stdout: 'the load chooses the gear\n' };
+  await eventually(async () => expect(await runCascade(['unpin-gear', folder])).toMatchObject(unpinned));
   await eventually(async () => expect(await gearInForce()).toMatchObject({ index: 0, pinned: null }));
 
   await cascadeJson<PinVerdict>(['pin-gear', folder, String(last), '--for', '1s']);
