@@ -83,10 +83,12 @@ const rows: { without: number; with: number; observing: number }[] = [];
 try {
   // The first round is a warm-up.
   for (let round = -1; round < ROUNDS; round++) {
-    const without = await measure();
+    // In turn first and last, because a run is also affected by the one before.
+    const first = round % 2 === 0 ? await measure() : undefined;
     const observers = await startObservers();
     const observed = await measure();
     await observers.stop();
+    const without = first ?? (await measure());
     if (round >= 0) rows.push({ without: without.serving, with: observed.serving, observing: observed.observing });
   }
 } finally {
